@@ -243,7 +243,7 @@ static void check_unserve(struct checker *k, int64_t deadline_ms)
         return;
     rpc_put_map(&note->frame, 1);
     pair_text(&note->frame, "pgroup", k->pgroup);
-    (void)respond_submit(k->client, k->asked_epoch, note); /* the driver is out of the service: nobody changes it */
+    (void)respond_submit(k->client, k->asked_epoch, note);
 }
 
 static bool check_workers_gone(void *arg)

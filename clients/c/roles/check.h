@@ -25,7 +25,7 @@ struct checker {
     void *arg;
     struct workers workers;
     /* driver thread only, except that checker_free reads the counter */
-    uint32_t asked_epoch; /* the connection on which checks_serve was sent; 0: none */
+    _Atomic uint32_t asked_epoch; /* the connection on which checks_serve was sent; 0: none. A late reply writes it while it is closed */
     int64_t retry_ms; /* checks_serve is not sent before this time */
     atomic_int open; /* checks_serve and checks_unserve requests under way */
     atomic_bool leaving; /* checker_free was called: serves no more */

@@ -37,7 +37,7 @@ struct hmq_subscription {
     void *arg;
     char **channels; /* "topic:orders" */
     size_t n;
-    uint32_t asked_epoch; /* the connection that it was asked for on; 0: none */
+    _Atomic uint32_t asked_epoch; /* the connection that it was asked for on; 0: none. A late reply writes it while it is closed */
     int64_t retry_ms;
     _Atomic bool again; /* it may have been cut off */
     _Atomic unsigned open; /* requests under way */
