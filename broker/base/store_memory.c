@@ -4,12 +4,15 @@
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "protocol/limits.h"
 
 #define HUGE_PAGE ((size_t)MIB(2))
+#define MOVED     ((size_t)MIB(8)) /* a smaller block is copied: moved pages are small ones, and what comes behind them, too */
 #define ROUNDED   ((size_t)KIB(1280)) /* a rest of so many bytes gets a huge page of its own */
 
 static atomic_bool store_memory_is_huge;
@@ -42,11 +45,23 @@ void *store_memory_large(size_t bytes)
     return p;
 }
 
+static void *store_memory_copied(void *old, size_t old_size, size_t bytes)
+{
+    void *p = store_memory_large(bytes);
+    if (!p)
+        return NULL;
+    memcpy(p, old, old_size < bytes ? old_size : bytes);
+    free(old);
+    return p;
+}
+
 void *store_memory_grow(void *old, size_t bytes)
 {
     if (!old)
         return store_memory_large(bytes);
-    size_t size = store_memory_size(bytes);
+    size_t size = store_memory_size(bytes), old_size = malloc_usable_size(old);
+    if (old_size < MOVED)
+        return store_memory_copied(old, old_size, bytes);
     void *p = size ? realloc(old, size) : NULL;
     if (p)
         store_memory_advise(p, size);

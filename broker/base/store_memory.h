@@ -39,8 +39,8 @@ void store_memory_huge(bool huge);
 /* A block of at least so many bytes, which free() takes. NULL: no memory. If the kernel has no huge pages, nothing is lost. */
 void *store_memory_large(size_t bytes);
 
-/* As realloc, of a block that this or store_memory_large gave, or of NULL. glibc moves the pages of such a block (mremap), not what
- * is in them: so a buffer that grows to 31 MB copies nothing on its way, and touches only memory that gets new bytes. */
+/* As realloc, of a block that this or store_memory_large gave, or of NULL. From 8 MiB on glibc moves the
+ * pages of such a block (mremap), and not what is in them: so a buffer that grows to 31 MB copies little on its way. */
 void *store_memory_grow(void *old, size_t bytes);
 
 /* Puts a block by for an operator new of so many bytes, of which it touches STORE_MEMORY_STEP at most. False: call it again with the
