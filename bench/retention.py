@@ -3,8 +3,8 @@
 
     bench/retention.py [--bin build/bin] [--rounds 3] [--scale 1.0] [--only size-batches,...]
 
-    topic without MAXBYTES ─┐ the same messages, in turns: rate, p99.9, and how large the store gets meanwhile
-    topic with MAXBYTES    ─┘
+    topic without MAXBYTES ─┐ the same messages, in turns: rate, p99.9, and how large the store gets meanwhile;
+    topic with MAXBYTES    ─┘ then p99.9 at one rate for both, half of what the slower one reached (an open loop)
 
     10,000 topics with RETENTION, 10,000 groups on a topic: messages to another topic, beside an empty broker
 
@@ -29,6 +29,7 @@ SIZES = {  # title, bytes that go through, MAXBYTES, bytes of a body, flags
     "singles": ("1,000 bytes, single SENDs, 64 in flight", 2 * GB, 200 * MB, 1000, ("--inflight", "64")),
     "small": ("100 bytes, single SENDs, 64 in flight", GB // 20, 5 * MB, 100, ("--inflight", "64")),
 }
+OPEN = ("--inflight", "4000")  # only a limit
 CROWDS = ("topics", "groups")
 CROWD = 10000
 CROWD_SECONDS = 10
@@ -93,7 +94,7 @@ def kept_bytes(port):
 
 
 def through(bench, kind, max_bytes, n, size, flags):
-    """(messages a second, p99.9 ms, largest store in MB, MB that the topic has at the end)"""
+    """(messages a second, p99.9 ms, largest store in MB, MB that the topic has at the end) of one that is sent all of it."""
     with HalfMQ(bench, f"retention-{kind}", "--log_level", "warn") as broker:
         text(broker.port, ["TOPIC CREATE bench" + (f" MAXBYTES {max_bytes}" if kind == "bound" else "")])
         sampler = Sampler(broker.folder)
@@ -103,22 +104,38 @@ def through(bench, kind, max_bytes, n, size, flags):
     return (got["messages_per_s"], got["latency_us"]["p999"] / 1000, most / MB, kept / MB), command
 
 
+def in_turns(bench, name, i, max_bytes, n, size, flags):
+    """Both topics, in another order each round: the figures by kind, and the last command."""
+    got, command = {}, ""
+    for kind in ("free", "bound") if i % 2 == 0 else ("bound", "free"):
+        got[kind], command = through(bench, kind, max_bytes, n, size, flags)
+        bench.say(f"{name} {kind:5} round {i + 1}: " + "  ".join(f"{x:.5g}" for x in got[kind]))
+    return got, command
+
+
+def spread(ratios):
+    return f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} - {max(ratios):.2f})"
+
+
 def sizes(bench, name):
     title, total, max_bytes, size, flags = SIZES[name]
     n, max_bytes = bench.scaled(total // size), int(max_bytes * bench.scale)
-    got, command = {"free": [], "bound": []}, ""
+    got, open_loop, command = {"free": [], "bound": []}, [], ""
     for i in range(bench.rounds):
-        for kind in ("free", "bound") if i % 2 == 0 else ("bound", "free"):
-            figures, command = through(bench, kind, max_bytes, n, size, flags)
-            got[kind].append(figures)
-            bench.say(f"{name} {kind:5} round {i + 1}: " + "  ".join(f"{x:.5g}" for x in figures))
+        figures, command = in_turns(bench, name, i, max_bytes, n, size, flags)
+        for kind in got:
+            got[kind].append(figures[kind])
+        half = int(min(f[0] for f in figures.values()) / 2)
+        at_half, _ = in_turns(bench, f"{name} at {half}/s", i, max_bytes, n, size, (*flags, "--rate", str(half), *OPEN))
+        open_loop.append((half, at_half["bound"][1], at_half["bound"][1] / at_half["free"][1]))
     rate = [b[0] / f[0] for b, f in zip(got["bound"], got["free"])]
     tail = [b[1] / f[1] for b, f in zip(got["bound"], got["free"])]
+    half, half_ms, half_tail = (list(values) for values in zip(*open_loop))
     free = [statistics.median(values) for values in zip(*got["free"])]
     bound = [statistics.median(values) for values in zip(*got["bound"])]
     return (f"| {title} | {n * size / MB:.0f} MB through {max_bytes / MB:.0f} MB | {bound[0] / 1000:.1f} k/s | "
-            f"{statistics.median(rate):.2f}x ({min(rate):.2f} - {max(rate):.2f}) | {bound[1]:.1f} ms | "
-            f"{statistics.median(tail):.2f}x ({min(tail):.2f} - {max(tail):.2f}) | {bound[2]:.0f} MB "
+            f"{spread(rate)} | {bound[1]:.1f} ms | {spread(tail)} | {statistics.median(half) / 1000:.1f} k/s | "
+            f"{statistics.median(half_ms):.1f} ms | {spread(half_tail)} | {bound[2]:.0f} MB "
             f"({max(b[2] for b in got['bound']) / (max_bytes / MB):.2f}x) | {free[2]:.0f} MB | {bound[3]:.0f} MB |\n", command)
 
 
@@ -149,8 +166,7 @@ def crowd(bench, kind):
             rates.append(got[broker]["messages_per_s"])
             bench.say(f"{kind} round {i + 1}: {rates[-1] / 1000:.1f} k/s, {ratios[-1]:.2f}x")
     what = "topics with RETENTION" if kind == "topics" else "groups on another topic"
-    return (f"| {n} {what} | {statistics.median(rates) / 1000:.1f} k/s | {statistics.median(ratios):.2f}x "
-            f"({min(ratios):.2f} - {max(ratios):.2f}) |\n", command)
+    return f"| {n} {what} | {statistics.median(rates) / 1000:.1f} k/s | {spread(ratios)} |\n", command
 
 
 def main():
