@@ -29,7 +29,7 @@ SIZES = {  # title, bytes that go through, MAXBYTES, bytes of a body, flags
     "singles": ("1,000 bytes, single SENDs, 64 in flight", 2 * GB, 200 * MB, 1000, ("--inflight", "64")),
     "small": ("100 bytes, single SENDs, 64 in flight", GB // 20, 5 * MB, 100, ("--inflight", "64")),
 }
-OPEN = ("--inflight", "4000")  # only a limit
+OPEN_MB = 25  # in flight: only a limit, below that from which on the broker answers BUSY
 CROWDS = ("topics", "groups")
 CROWD = 10000
 CROWD_SECONDS = 10
@@ -113,6 +113,11 @@ def in_turns(bench, name, i, max_bytes, n, size, flags):
     return got, command
 
 
+def open_limit(size, flags):
+    batch = int(flags[flags.index("--batch") + 1]) if "--batch" in flags else 1
+    return ("--inflight", str(min(4000, OPEN_MB * MB // (size * batch))))
+
+
 def spread(ratios):
     return f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} - {max(ratios):.2f})"
 
@@ -126,7 +131,7 @@ def sizes(bench, name):
         for kind in got:
             got[kind].append(figures[kind])
         half = int(min(f[0] for f in figures.values()) / 2)
-        at_half, _ = in_turns(bench, f"{name} at {half}/s", i, max_bytes, n, size, (*flags, "--rate", str(half), *OPEN))
+        at_half, _ = in_turns(bench, f"{name} at {half}/s", i, max_bytes, n, size, (*flags, "--rate", str(half), *open_limit(size, flags)))
         open_loop.append((half, at_half["bound"][1], at_half["bound"][1] / at_half["free"][1]))
     rate = [b[0] / f[0] for b, f in zip(got["bound"], got["free"])]
     tail = [b[1] / f[1] for b, f in zip(got["bound"], got["free"])]

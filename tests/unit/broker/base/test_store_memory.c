@@ -96,13 +96,17 @@ static void who_asks_gets_what_was_put_by(void **state)
     assert_true(store_memory_put_by((size_t)KIB(300)));
     assert_true(store_memory_put_by(1000)); /* too small: nothing is put by */
     bool ours = steps > 1;                  /* not under a sanitizer */
-    assert_true(!ours || steps == 4);
+    if (!ours) {
+        store_memory_huge(false);
+        return;
+    }
+    assert_int_equal(steps, 4);
     void *small = new_array((size_t)KIB(290)), *large = new_array((size_t)MIB(7)), *other = new_array((size_t)MIB(7));
     assert_true(small && large && other);
     memset(large, 1, (size_t)MIB(7));
     memset(small, 2, (size_t)KIB(290));
     assert_true(store_memory_put_by((size_t)KIB(500)));
-    assert_false(ours && store_memory_put_by((size_t)MIB(5))); /* it is only begun */
+    assert_false(store_memory_put_by((size_t)MIB(5))); /* it is only begun */
     store_memory_drop();
     store_memory_drop();
     free(small);
