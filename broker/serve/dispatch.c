@@ -98,7 +98,7 @@ static void dispatch_back(struct conn *c, struct entry *e)
 static bool dispatch_holds(struct conn *c, const struct entry *e)
 {
     const struct session *s = session_of(c);
-    if (s->long_reply && e->cmd.info->id == CMD_CHECKS && !e->out.nothing)
+    if (e->cmd.info->id == CMD_CHECKS && !e->out.nothing && long_reply_holds_checks(c))
         return true;
     bool in_order = conn_is_text(c) && !e->arg && s->going_on != e;
     return in_order && (s->going_on || (s->long_reply && !long_reply_pushes(c)));

@@ -626,6 +626,12 @@ bool long_reply_pushes(struct conn *c)
     return r && r->kind == LONG_PUSH;
 }
 
+bool long_reply_holds_checks(struct conn *c)
+{
+    const struct long_reply *r = session_of(c)->long_reply;
+    return r && (r->kind != LONG_PUSH || r->view);
+}
+
 bool long_reply_has(struct conn *c, const struct entry *e)
 {
     const struct long_reply *r = session_of(c)->long_reply;

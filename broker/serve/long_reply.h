@@ -55,6 +55,10 @@ bool long_reply_begin_push(struct conn *c, const struct command *checks, struct 
 /* Is that so, or to come? Then nothing else may be pushed to it. */
 bool long_reply_pushes(struct conn *c);
 
+/* Must the reply to a CHECKS wait until the connection's long reply ends? Not where that is a push that has not begun: it waits
+ * for what is in flight. */
+bool long_reply_holds_checks(struct conn *c);
+
 /* Is the entry kept for the reply that is being made? */
 bool long_reply_has(struct conn *c, const struct entry *e);
 

@@ -312,6 +312,28 @@ def test_a_member_that_polls():
         c.call("ROLLBACK", one)
 
 
+def test_a_member_is_pushed_one_as_it_polls():
+    """The push begins when nothing is in flight, so a poll that is must not wait for it."""
+    c = broker.text()
+    for i in range(20):
+        member = broker.text(hello=3)
+        pushed, txid = half(c, LARGE, "CHECKIN", "1h")
+        polled, other = half(c, LARGE, "CHECKIN", 0)
+        member.call("SUBSCRIBE", "check:" + pushed)
+        c.send_raw(encode("TXN", "EXTEND", txid, 0))
+        member.send_raw(encode("SEND", "o", b"x" * 50000) * (i * 4) + encode("CHECKS", polled) + encode("PING"))
+        assert c.read() == "OK"
+        got = [member.read() for _ in range(i * 4 + 3)]
+        push = next(one for one in got if isinstance(one, list) and len(one) == 3)
+        got.remove(push)
+        check_text(push[2:], pushed, txid, LARGE)
+        check_text(got[-2], polled, other, LARGE)
+        assert got[-1] == "PONG"
+        member.close()
+        for one in txid, other:
+            c.call("ROLLBACK", one)
+
+
 def test_decided_meanwhile():
     """The ROLLBACK may come before the messages are read. Then there is nothing to ask about."""
     c = broker.text()

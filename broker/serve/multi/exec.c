@@ -95,6 +95,8 @@ void exec_look(struct conn *c)
     struct multi *m = session_of(c)->multi;
     if (!m || !m->answering || !m->view || !conn_unsent(c) || conn_is_doomed(c))
         return;
+    if (session_of(c)->long_reply) /* which is looked after by itself */
+        return;
     if (++m->stuck < STUCK_LOOKS && exec_all_of(c)->n_views < EXEC_VIEWS_MAX)
         return;
     counters_add(&c->loop->counters, COUNTER_STUCK_CUT, 1);
