@@ -5,12 +5,11 @@
 
 #define PART_LEAST ((size_t)KIB(4)) /* what a smaller command of an EXEC brings goes with its group */
 
-/* What stores bodies as they came. A message that is delayed is copied on its way into its row, and would not be found there. */
+/* What stores bodies as they came. */
 static bool parts_of(const struct command *cmd)
 {
     enum command_id id = cmd->info->id;
-    bool delayed = command_has(cmd, OPT(DELAY) | OPT(AT));
-    return (id == CMD_SEND && !delayed) || id == CMD_MSEND || id == CMD_PRODUCE || id == CMD_HALF;
+    return id == CMD_SEND || id == CMD_MSEND || id == CMD_PRODUCE || id == CMD_HALF;
 }
 
 /* The bytes of one command that the log is given; empty: none. */

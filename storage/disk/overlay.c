@@ -133,6 +133,7 @@ void overlay_put(struct overlay *o, const struct key *key, struct slice value)
         memcpy(o->bytes.data + row->value_at, value.data, value.len);
     }
     row->value_len = (uint32_t)value.len;
+    row->copied_len = 0;
     o->failed = o->failed || o->bytes.failed;
 }
 

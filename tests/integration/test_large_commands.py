@@ -126,6 +126,28 @@ def read_all(client):
     return out
 
 
+def test_a_killed_broker_has_delayed_messages():
+    with Broker() as broker:
+        sent, client = bodies(2, 3 * MB + 500000), broker.text(timeout=120)
+        client.send_raw(encode("MULTI") + b"".join(encode("SEND", "later", body, "DELAY", "1h") for body in sent) +
+                        encode("SEND", "later", "now") + encode("EXEC"))
+        for _ in range(len(sent) + 2):
+            client.read()
+        *tokens, name = client.read()
+        for path in glob.glob(os.path.join(broker.data, "wal", "*.wal")):
+            with open(path, "rb") as f:
+                log = f.read()
+                assert all(log.count(body[MB:MB + 64]) <= 1 for body in sent), "the log has a body twice"
+        broker.kill()
+        broker.start()
+        client = broker.text(timeout=120)
+        assert client.call("GET", name)[1] == b"now"
+        for token, body in zip(tokens, sent):
+            first = client.call("DELAYED", "LIST", "later")[0]
+            assert first[0] == token and body in first
+            assert client.call("DELAYED", "CANCEL", token) == 1
+
+
 def test_one_that_was_not_answered_is_there_whole_or_not_at_all():
     with Broker() as broker:
         broker.text().call("TOPIC", "CREATE", "large")

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "storage/disk/batch/kv_parts.h"
 #include "storage/disk/overlay.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/tmpdir.h"
@@ -124,8 +125,104 @@ static void one_put_a_row(void **state)
     tmpdir_remove(path);
 }
 
+/* ---- a log that takes parts, and keeps the last batch ---- */
+
+struct fake_log {
+    struct buf batch;
+};
+
+static enum status fake_append(void *self, uint64_t number, struct slice batch, bool sync, char *err, size_t err_size)
+{
+    struct fake_log *f = self;
+    (void)number, (void)sync, (void)err, (void)err_size;
+    buf_reset(&f->batch, SIZE_MAX);
+    buf_put_slice(&f->batch, batch);
+    return ST_OK;
+}
+
+static enum status fake_sync(void *self, char *err, size_t err_size)
+{
+    (void)self, (void)err, (void)err_size;
+    return ST_OK;
+}
+
+static enum status fake_part(void *self, struct slice bytes, size_t whole, bool sync, uint64_t *ret_at, char *err, size_t err_size)
+{
+    (void)self, (void)bytes, (void)whole, (void)sync, (void)err, (void)err_size;
+    *ret_at = 7;
+    return ST_OK;
+}
+
+static bool fake_has_parts(void *self, size_t bytes)
+{
+    (void)self, (void)bytes;
+    return true;
+}
+
+static void fake_parts_end(void *self)
+{
+    (void)self;
+}
+
+/* How many bytes of this kind the last batch has. */
+static size_t fake_has(const struct fake_log *f, uint8_t byte)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->batch.len; i++)
+        n += f->batch.data[i] == byte;
+    return n;
+}
+
+/* A row whose value is a copy of what the log has refers to that; one that was put again does not. */
+static void what_the_log_has(void **state)
+{
+    (void)state;
+    static uint8_t body[20000], other[6000];
+    struct fake_log log = {0};
+    const struct redo redo = {.self = &log, .append = fake_append, .sync = fake_sync, .part = fake_part,
+                              .has_parts = fake_has_parts, .parts_end = fake_parts_end};
+    struct kv *kv = NULL;
+    struct overlay o;
+    char *path = tmpdir_new(), err[256];
+    memset(body, 0xf1, sizeof body);
+    memset(other, 0xf2, sizeof other);
+    buf_init(&log.batch, 0);
+    assert_int_equal(kv_open(&(struct kv_options){.path = path, .memory_bytes = 16 << 20, .redo = &redo}, &kv, err, sizeof(err)),
+                     ST_OK);
+    assert_int_equal(overlay_init(&o, kv), ST_OK);
+    struct key key = key_number(1);
+    for (unsigned again = 0; again < 4; again++) {
+        assert_int_equal(kv_parts_write(kv_parts(kv), slice_of(body, sizeof body), sizeof body, false, err, sizeof(err)), ST_OK);
+        overlay_put_parts(&o, &key, SLICE_LIT("head"), slice_of(body, sizeof body));
+        if (again == 2)
+            overlay_del(&o, &key);
+        if (again % 2 || again == 2)
+            overlay_put(&o, &key, slice_of(other, again == 1 ? sizeof other : 10));
+        overlay_flush(&o);
+        assert_int_equal(kv_write(kv, false, err, sizeof(err)), ST_OK);
+        kv_parts_end(kv_parts(kv));
+        assert_true(fake_has(&log, 0xf1) < 100); /* neither the value nor what is not wanted any more */
+        size_t want = again == 0 ? 0 : again == 1 ? sizeof other : 10;
+        assert_true(fake_has(&log, 0xf2) >= want && fake_has(&log, 0xf2) < want + 20);
+        struct buf b;
+        buf_init(&b, 0);
+        assert_int_equal(overlay_get(&o, &key, &b), ST_OK);
+        assert_int_equal(b.len, again == 0 ? 4 + sizeof body : want);
+        assert_int_equal(b.data[b.len - 1], again == 0 ? 0xf1 : 0xf2);
+        buf_free(&b);
+    }
+    overlay_fini(&o);
+    kv_close(kv);
+    buf_free(&log.batch);
+    tmpdir_remove(path);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(against_a_model), cmocka_unit_test(one_put_a_row)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(against_a_model),
+        cmocka_unit_test(one_put_a_row),
+        cmocka_unit_test(what_the_log_has),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
