@@ -2,9 +2,9 @@
 #include "broker/base/store_memory.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,7 +12,7 @@
 #include "protocol/limits.h"
 
 #define HUGE_PAGE ((size_t)MIB(2))
-#define MOVED     ((size_t)MIB(8)) /* a smaller block is copied: moved pages are small ones, and what comes behind them, too */
+#define MOVED     ((size_t)MIB(8)) /* a smaller block is copied: mremap splits huge pages, and the block then grows by small ones */
 #define ROUNDED   ((size_t)KIB(1280)) /* a rest of so many bytes gets a huge page of its own */
 
 static atomic_bool store_memory_is_huge;
@@ -68,62 +68,66 @@ void *store_memory_grow(void *old, size_t bytes)
     return p;
 }
 
-/* ---- what a thread has put by ---- */
+/* ---- prefaulted blocks ---- */
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define STORE_MEMORY_IS_OURS true
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NEW_IS_OURS 0 /* so nobody would get what is prefaulted */
 #else
-#define STORE_MEMORY_IS_OURS false /* nobody would take what is put by */
+#define NEW_IS_OURS 1
 #endif
 
-#define BY_LEAST  ((size_t)KIB(256)) /* smaller blocks are not worth the search */
-#define PAGE      4096
-#define BY_MARGIN ((size_t)PAGE) /* whoever asks adds some bytes to what was forecast */
+#define PREFAULT_LEAST  ((size_t)KIB(256)) /* smaller blocks are not worth the search */
+#define PAGE            4096
+#define PREFAULT_MARGIN ((size_t)PAGE) /* whoever asks adds some bytes to what was forecast */
 
 static _Thread_local struct {
     uint32_t n;
     struct {
         void *p;
         size_t size;
-    } block[STORE_MEMORY_BY];
+    } block[STORE_MEMORY_PREFAULTED_MAX];
     uint8_t *open; /* the block that is being touched; NULL: none */
     size_t open_size, open_at;
-} by;
+} prefaulted;
 
-static bool memory_by_open(size_t bytes)
+static bool memory_prefault_begin(size_t bytes)
 {
-    size_t asked = bytes + BY_MARGIN;
-    by.open_size = asked >= ROUNDED ? store_memory_size(asked) : asked;
-    by.open = asked >= ROUNDED ? store_memory_large(asked) : malloc(asked);
-    by.open_at = 0;
-    return by.open != NULL;
+    size_t asked = bytes + PREFAULT_MARGIN;
+    prefaulted.open_size = asked >= ROUNDED ? store_memory_size(asked) : asked;
+    prefaulted.open = asked >= ROUNDED ? store_memory_large(asked) : malloc(asked);
+    prefaulted.open_at = 0;
+    return prefaulted.open != NULL;
 }
 
-bool store_memory_put_by(size_t bytes)
+bool store_memory_prefault(size_t bytes)
 {
-    bool wanted = STORE_MEMORY_IS_OURS && atomic_load_explicit(&store_memory_is_huge, memory_order_relaxed);
-    if (!wanted || bytes < BY_LEAST || by.n == STORE_MEMORY_BY || (!by.open && !memory_by_open(bytes)))
+    bool wanted = NEW_IS_OURS && atomic_load_explicit(&store_memory_is_huge, memory_order_relaxed);
+    if (!wanted || bytes < PREFAULT_LEAST || prefaulted.n == STORE_MEMORY_PREFAULTED_MAX)
         return true;
-    size_t end = by.open_size - by.open_at < STORE_MEMORY_STEP ? by.open_size : by.open_at + STORE_MEMORY_STEP;
-    for (; by.open_at < end; by.open_at += PAGE)
-        *(volatile uint8_t *)(by.open + by.open_at) = 0;
-    if (by.open_at < by.open_size)
+    if (!prefaulted.open && !memory_prefault_begin(bytes))
+        return true;
+    size_t at = prefaulted.open_at, left = prefaulted.open_size - at;
+    size_t end = left < STORE_MEMORY_PREFAULT_STEP ? prefaulted.open_size : at + STORE_MEMORY_PREFAULT_STEP;
+    for (; at < end; at += PAGE)
+        *(volatile uint8_t *)(prefaulted.open + at) = 0;
+    prefaulted.open_at = at;
+    if (at < prefaulted.open_size)
         return false;
-    by.block[by.n].p = by.open;
-    by.block[by.n++].size = by.open_size;
-    by.open = NULL;
+    prefaulted.block[prefaulted.n].p = prefaulted.open;
+    prefaulted.block[prefaulted.n++].size = prefaulted.open_size;
+    prefaulted.open = NULL;
     return true;
 }
 
-void store_memory_drop(void)
+void store_memory_prefault_end(void)
 {
-    while (by.n > 0)
-        free(by.block[--by.n].p);
-    free(by.open);
-    by.open = NULL;
+    while (prefaulted.n > 0)
+        free(prefaulted.block[--prefaulted.n].p);
+    free(prefaulted.open);
+    prefaulted.open = NULL;
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if NEW_IS_OURS
 
 typedef void *new_fn(size_t bytes);
 
@@ -131,28 +135,28 @@ typedef void *new_fn(size_t bytes);
 new_fn store_memory_new __asm__("_Znwm");
 new_fn store_memory_new_array __asm__("_Znam");
 
-/* The smallest block put by that has so many bytes, and not many more. NULL: there is none. */
-static void *memory_by_take(size_t bytes)
+/* The smallest prefaulted block that has so many bytes, and not many more. NULL: there is none. */
+static void *memory_prefaulted(size_t bytes)
 {
-    size_t quarter = bytes + bytes / 4, rounded = store_memory_size(bytes + BY_MARGIN);
-    size_t most = rounded > quarter ? rounded : quarter, best = by.n;
-    for (uint32_t i = 0; i < by.n; i++) {
-        if (by.block[i].size < bytes || by.block[i].size > most)
+    size_t quarter = bytes + bytes / 4, rounded = store_memory_size(bytes + PREFAULT_MARGIN);
+    size_t most = rounded > quarter ? rounded : quarter, best = prefaulted.n;
+    for (uint32_t i = 0; i < prefaulted.n; i++) {
+        if (prefaulted.block[i].size < bytes || prefaulted.block[i].size > most)
             continue;
-        if (best == by.n || by.block[i].size < by.block[best].size)
+        if (best == prefaulted.n || prefaulted.block[i].size < prefaulted.block[best].size)
             best = i;
     }
-    if (best == by.n)
+    if (best == prefaulted.n)
         return NULL;
-    void *p = by.block[best].p;
-    by.block[best] = by.block[--by.n];
+    void *p = prefaulted.block[best].p;
+    prefaulted.block[best] = prefaulted.block[--prefaulted.n];
     return p;
 }
 
 /* `name` is the library's; it is kept in *next. */
 static void *store_memory_get(size_t bytes, _Atomic(new_fn *) *next, const char *name)
 {
-    void *ready = bytes >= BY_LEAST && by.n > 0 ? memory_by_take(bytes) : NULL;
+    void *ready = bytes >= PREFAULT_LEAST && prefaulted.n > 0 ? memory_prefaulted(bytes) : NULL;
     if (ready)
         return ready;
     if (bytes >= ROUNDED && atomic_load_explicit(&store_memory_is_huge, memory_order_relaxed)) {

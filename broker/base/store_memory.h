@@ -17,15 +17,15 @@
  * is only begun must not take 2 MiB at once.
  *
  * To touch a huge page for the first time takes 0.1 to 0.3 ms, and up to 11 ms in a virtual machine whose host has to find its
- * memory first. Whoever will need much of it at once, and has time before, *puts blocks by*: some of them are allocated
- * and touched, a step at a time, and the next operator new of the same thread that asks for about so many bytes gets one.
+ * memory first. A thread that will need much of it at once, and has time before, *prefaults* blocks: they are allocated and
+ * touched, a step at a time, and the next operator new of that thread that asks for about so many bytes gets one.
  *
- *   thread   │ put by: 4 MiB │ others' work │ put by: 4 MiB │ others' work │ ... │ RocksDB takes what was put by │ drop
+ *   thread   │ prefault 2 MiB │ others' work │ prefault 2 MiB │ others' work │ ... │ RocksDB gets the blocks │ free the rest
  *
  * operator delete is the library's: it calls free(), which takes either. Where memory runs out the library's operator new
  * is asked, which throws. Under a sanitizer this file defines no operator new, since those look at who allocated and who frees.
  *
- * Threads: any. What a thread has put by is its own.
+ * Threads: any. What a thread has prefaulted is its own.
  */
 #ifndef HALFMQ_BROKER_STORE_MEMORY_H
 #define HALFMQ_BROKER_STORE_MEMORY_H
@@ -39,17 +39,18 @@ void store_memory_huge(bool huge);
 /* A block of at least so many bytes, which free() takes. NULL: no memory. If the kernel has no huge pages, nothing is lost. */
 void *store_memory_large(size_t bytes);
 
-/* As realloc, of a block that this or store_memory_large gave, or of NULL. From 8 MiB on glibc moves the
- * pages of such a block (mremap), and not what is in them: so a buffer that grows to 31 MB copies little on its way. */
+/* As realloc, of NULL or of a block that this function or store_memory_large gave. A block of 8 MiB or more is not copied: glibc
+ * moves its pages (mremap). So a buffer that grows to 31 MB copies little on its way. */
 void *store_memory_grow(void *old, size_t bytes);
 
-/* Puts a block by for an operator new of so many bytes, of which it touches STORE_MEMORY_STEP at most. False: call it again with the
- * same size to go on. True: it is done; or it cannot be, where memory is small, or short, or STORE_MEMORY_BY blocks are there. */
-#define STORE_MEMORY_STEP ((size_t)2 << 20) /* a huge page: it cannot be less */
-#define STORE_MEMORY_BY 128
-bool store_memory_put_by(size_t bytes);
+/* Prefaults a block for an operator new of so many bytes: touches STORE_MEMORY_PREFAULT_STEP bytes of it at most. False: call it again
+ * with the same size to go on. True: the block is ready; or there will be none, as `memory` is small, no memory is left, or there are
+ * STORE_MEMORY_PREFAULTED_MAX blocks already. */
+#define STORE_MEMORY_PREFAULT_STEP ((size_t)2 << 20) /* a huge page: it cannot be less */
+#define STORE_MEMORY_PREFAULTED_MAX 128
+bool store_memory_prefault(size_t bytes);
 
-/* Frees what was put by and not taken. */
-void store_memory_drop(void);
+/* Frees the blocks that nobody has asked for. */
+void store_memory_prefault_end(void);
 
 #endif

@@ -492,7 +492,7 @@ static void *journal_writer(void *arg)
             j->leading = true;
         pthread_mutex_unlock(&j->lock);
         if (stop) {
-            store_memory_drop();
+            store_memory_prefault_end();
             return NULL;
         }
         journal_lead_as_writer(j);

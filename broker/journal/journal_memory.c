@@ -22,7 +22,7 @@ bool journal_memory_step(struct journal_memory *m, struct state *st, const struc
         return false;
     for (size_t touched = 0; m->ready <= m->need.n_blocks; m->ready++) {
         size_t size = m->ready ? m->need.block[m->ready - 1] : m->need.batch;
-        if (touched >= STORE_MEMORY_STEP || !store_memory_put_by(size))
+        if (touched >= STORE_MEMORY_PREFAULT_STEP || !store_memory_prefault(size))
             return true;
         touched += size;
     }
@@ -44,5 +44,5 @@ void journal_memory_end(struct journal_memory *m, struct state *st)
     if (m->reserved)
         state_reserve_ahead(st, 0);
     *m = (struct journal_memory){0};
-    store_memory_drop();
+    store_memory_prefault_end();
 }

@@ -7,7 +7,7 @@
  * A group of 31 MB takes 62 MB of memory that the process may not have touched before, and 31 pages of 2 MiB take up to 11
  * milliseconds each where a virtual machine's host has to find them. Others do not wait for all of them together this way.
  *
- * Threads: the writer thread; who else leads has no heavy turns, but for the last ones of a process.
+ * Threads: the writer thread. No other thread leads heavy turns, except the one that stops the journal.
  */
 #ifndef HALFMQ_BROKER_JOURNAL_MEMORY_H
 #define HALFMQ_BROKER_JOURNAL_MEMORY_H
@@ -19,7 +19,7 @@
 struct journal_memory {
     const struct entry *entry; /* whose group it is for; NULL: none */
     struct need need;
-    uint32_t ready; /* blocks that are put by: the batch's is the first one */
+    uint32_t ready; /* prefaulted blocks: the batch's is the first one */
     bool reserved;  /* the batch has its memory */
 };
 

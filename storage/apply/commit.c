@@ -19,7 +19,6 @@
 #include "storage/group/lease.h"
 
 #define PARTS_KEEP KIB(256)    /* of each of a COMMIT's buffers, for the next one */
-#define PART_FIELDS_BYTES 256 /* of a message, beside what it is said to have: about so many */
 #define AHEAD_BYTES ((size_t)MIB(2)) /* that commit_ahead reads at once ... */
 #define AHEAD_ROW_BYTES 1024         /* ... where each row counts for so many more */
 #define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT may name: each is looked up */
@@ -168,11 +167,17 @@ static bool commit_is_long(struct state *st, const struct stamp *stamp, uint64_t
            ret_row->state != TXN_ROLLEDBACK && txn_is_long(ret_row);
 }
 
+/* Messages are mostly of one size. */
+static void commit_need_row(const struct txn_row *row, struct need *need)
+{
+    need_add(need, (size_t)(row->bytes / row->n_messages) + 1, row->n_messages);
+}
+
 void commit_need(struct state *st, const struct stamp *stamp, const struct command *cmd, struct need *need)
 {
     struct txn_row row;
-    if (commit_is_long(st, stamp, commit_txid(cmd), &row)) /* messages are mostly of one size */
-        need_add(need, (size_t)(row.bytes / row.n_messages) + 1, row.n_messages);
+    if (commit_is_long(st, stamp, commit_txid(cmd), &row))
+        commit_need_row(&row, need);
 }
 
 enum status commit_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd)
@@ -322,7 +327,11 @@ static void commit_do(struct state *st, const struct stamp *stamp, const struct 
                       uint64_t txid, struct txn_row *row, const struct commit_part *parts, struct outcome *out)
 {
     enum status s = ST_OK;
-    kv_reserve(st->kv, (size_t)row->bytes + row->n_messages * PART_FIELDS_BYTES);
+    if (row->bytes >= BUF_LARGE) { /* what was made ready for it (commit_need) is enough */
+        struct need need = {0};
+        commit_need_row(row, &need);
+        kv_reserve(st->kv, need.batch);
+    }
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++)
         s = commit_append(st, stamp, txid, i, &parts[i]);
     if (s == ST_OK && st->outcome.failed)

@@ -91,10 +91,10 @@ static void who_asks_gets_what_was_put_by(void **state)
     (void)state;
     store_memory_huge(true);
     unsigned steps = 1;
-    while (!store_memory_put_by((size_t)MIB(7)))
+    while (!store_memory_prefault((size_t)MIB(7)))
         steps++;
-    assert_true(store_memory_put_by((size_t)KIB(300)));
-    assert_true(store_memory_put_by(1000)); /* too small: nothing is put by */
+    assert_true(store_memory_prefault((size_t)KIB(300)));
+    assert_true(store_memory_prefault(1000)); /* too small: nothing is put by */
     bool ours = steps > 1;                  /* not under a sanitizer */
     if (!ours) {
         store_memory_huge(false);
@@ -105,24 +105,24 @@ static void who_asks_gets_what_was_put_by(void **state)
     assert_true(small && large && other);
     memset(large, 1, (size_t)MIB(7));
     memset(small, 2, (size_t)KIB(290));
-    assert_true(store_memory_put_by((size_t)KIB(500)));
-    assert_false(store_memory_put_by((size_t)MIB(5))); /* it is only begun */
-    store_memory_drop();
-    store_memory_drop();
+    assert_true(store_memory_prefault((size_t)KIB(500)));
+    assert_false(store_memory_prefault((size_t)MIB(5))); /* it is only begun */
+    store_memory_prefault_end();
+    store_memory_prefault_end();
     free(small);
     free(large);
     free(other);
     store_memory_huge(false);
-    assert_true(store_memory_put_by((size_t)MIB(7)));
+    assert_true(store_memory_prefault((size_t)MIB(7)));
 }
 
 static void it_is_bounded(void **state)
 {
     (void)state;
     store_memory_huge(true);
-    for (unsigned i = 0; i < 2 * STORE_MEMORY_BY; i++)
-        assert_true(store_memory_put_by((size_t)KIB(256)));
-    store_memory_drop();
+    for (unsigned i = 0; i < 2 * STORE_MEMORY_PREFAULTED_MAX; i++)
+        assert_true(store_memory_prefault((size_t)KIB(256)));
+    store_memory_prefault_end();
     store_memory_huge(false);
 }
 
