@@ -218,13 +218,20 @@ def commits(scene):
     scene.c.rush([("COMMIT", txid) for txid in txids])
 
 
-def large_transactions(scene, n, *options):
+@attack("pipelined COMMITs of 31 MB of delayed messages")
+def commits_delayed(scene):
+    txids = large_transactions(scene, 6, each=("DELAY", "1h"))
+    yield
+    scene.c.rush([("COMMIT", txid) for txid in txids])
+
+
+def large_transactions(scene, n, *options, each=()):
     """n transactions of 31 MB, as eight half messages each."""
     txids = []
     for _ in range(n):
-        txid = scene.c.call("HALF", "p", "t", b"x" * BIG, *options)
+        txid = scene.c.call("HALF", "p", "t", b"x" * BIG, *options, *each)
         for _ in range(7):
-            scene.c.call("HALF", "p", "t", b"x" * (BIG - 1000 * 120), "TXN", txid)
+            scene.c.call("HALF", "p", "t", b"x" * (BIG - 1000 * 120), "TXN", txid, *each)
         txids.append(txid)
     return txids
 
@@ -274,6 +281,29 @@ def sends_large(scene):
 def msends_large(scene):
     yield
     scene.c.rush([("MSEND", "t") + (b"x" * (BIG - 1000 * 120),) * 8] * 6)
+
+
+HUGE = 31 * 1000 * 1000
+HUGE_FLAGS = ("--max_message_bytes", "31MB")
+
+
+@attack("HALF and COMMIT of messages of 31 MB", *HUGE_FLAGS)
+def halfs_huge(scene):
+    yield
+    for _ in range(6):
+        scene.c.call("COMMIT", scene.c.call("HALF", "p", "t", b"x" * HUGE))
+
+
+@attack("GET, READ and POP of messages of 31 MB", *HUGE_FLAGS)
+def gets_huge(scene):
+    ids = [scene.c.call("SEND", "t", b"x" * HUGE, "QUEUE", 0) for _ in range(3)]
+    scene.c.call("GROUP", "CREATE", "g", "t", "FROM", "earliest")
+    yield
+    for i in ids:
+        scene.c.call_raw("GET", i)
+    for n in range(len(ids)):
+        scene.c.call_raw("READ", "t", 0, n, "COUNT", 1)
+        scene.c.call_raw("POP", "g", "t")
 
 
 @attack("pipelined HALFs of 4 MB")

@@ -253,13 +253,18 @@ static enum status commit_gather(struct state *st, const struct stamp *stamp, ui
     return s;
 }
 
+static int64_t commit_due_ms(const struct stamp *stamp, const struct half_row *half)
+{
+    return half->delay_ms ? stamp->now_ms + half->delay_ms : half->at_ms;
+}
+
 /* Makes a message of the transaction visible, or delays it until it is due. *ret_text: its id or token. */
 static enum status commit_place(struct state *st, const struct stamp *stamp, struct topic *t,
                                 const struct half_row *half, struct message *m, struct buf *ret_text)
 {
-    int64_t due_ms = half->delay_ms ? stamp->now_ms + half->delay_ms : half->at_ms;
+    int64_t due_ms = commit_due_ms(stamp, half);
     if (due_ms > stamp->now_ms) {
-        text_put_token(ret_text, delay_put(st, stamp, t, due_ms, half, m));
+        text_put_token(ret_text, delay_put(st, stamp, t, due_ms, half, m, false));
         return ST_OK;
     }
     uint32_t queue = 0;
@@ -272,13 +277,24 @@ static enum status commit_place(struct state *st, const struct stamp *stamp, str
     return s;
 }
 
+/* True where the body is pinned for as long as it is needed: that of a delayed message is a row's until the group is written. */
+static bool commit_is_pinned(struct state *st, const struct stamp *stamp, struct commit_part *part)
+{
+    if (!part->pin || commit_due_ms(stamp, &part->half) <= stamp->now_ms)
+        return part->pin;
+    bool kept = overlay_keep_pin(&st->overlay, part->pin);
+    if (kept)
+        part->pin = NULL;
+    return kept;
+}
+
 /* As commit_place of the transaction's n-th message, which says where in the store the body is. */
 static enum status commit_place_part(struct state *st, const struct stamp *stamp, struct topic *t, uint32_t n,
-                                     const struct commit_part *part, struct message *m, struct buf *ret_text)
+                                     struct commit_part *part, struct message *m, struct buf *ret_text)
 {
     struct key key = key_txn_message(m->txid, n);
     struct kv_source source = {.key = key_slice(&key)};
-    if (part->pin) {
+    if (commit_is_pinned(st, stamp, part)) {
         source.from = (size_t)(m->body.data - part->row.data);
         st->source = &source;
     }
@@ -288,7 +304,7 @@ static enum status commit_place_part(struct state *st, const struct stamp *stamp
 }
 
 static enum status commit_append(struct state *st, const struct stamp *stamp, uint64_t txid, uint32_t n,
-                                 const struct commit_part *part)
+                                 struct commit_part *part)
 {
     const struct half_row *half = &part->half;
     struct message m;
@@ -324,7 +340,7 @@ static void commit_refuse(struct outcome *out, enum status s, uint64_t txid, str
 
 /* Does the COMMIT after everything was checked. If anything fails now, half of it is done, so the group is given up. */
 static void commit_do(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                      uint64_t txid, struct txn_row *row, const struct commit_part *parts, struct outcome *out)
+                      uint64_t txid, struct txn_row *row, struct commit_part *parts, struct outcome *out)
 {
     enum status s = ST_OK;
     if (row->bytes >= BUF_LARGE) { /* what was made ready for it (commit_need) is enough */

@@ -81,7 +81,7 @@ static void half_store(struct state *st, const struct stamp *stamp, const struct
         row->first = buf_slice(&st->half);
     } else {
         struct key key = key_txn_message(txid, row->n_messages);
-        overlay_put_parts(&st->overlay, &key, buf_slice(&st->half), m->body);
+        overlay_put_parts(&st->overlay, &key, buf_slice(&st->half), m->body, true);
     }
     st->sick = st->sick || st->half.failed;
     row->n_messages++;

@@ -24,7 +24,7 @@ static void send_later(struct state *st, const struct stamp *stamp, const struct
                             .has_queue = command_has(cmd, OPT(QUEUE)),
                             .queue = (uint32_t)command_number(cmd, OPT_ID_QUEUE, 0),
                             .ttl_ms = command_number(cmd, OPT_ID_TTL, -1)};
-    uint64_t token = delay_put(st, stamp, a->topic, a->due_ms, &half, &a->m);
+    uint64_t token = delay_put(st, stamp, a->topic, a->due_ms, &half, &a->m, true);
     buf_reset(&st->scratch, KIB(64));
     text_put_token(&st->scratch, token);
 }

@@ -7,7 +7,6 @@
 
 #include "protocol/limits.h"
 #include "protocol/base/text.h"
-#include "storage/disk/batch/kv_parts.h"
 
 #define OVERLAY_ROWS_MIN 256
 #define OVERLAY_KEEP_BYTES MIB(1)
@@ -17,12 +16,15 @@ struct overlay_row {
     size_t key_at, value_at;
     uint32_t key_len;
     uint32_t value_len;
-    uint32_t copied_len; /* how many bytes of the value, its last ones, are a copy of those from copied on; 0: none */
+    uint32_t apart_len; /* how many bytes of the value, its last ones, are not at value_at but at apart; 0: none */
+    uint8_t source_len; /* of the key of the stored row that has those, which is behind the value; 0: none has them */
     bool deleted;
-    const uint8_t *copied; /* is only compared (kv_parts.h) */
+    const uint8_t *apart;
+    size_t source_from; /* where in the stored row they are */
 };
 
-#define OVERLAY_COPIED_MIN KIB(4) /* a smaller one is not worth a look */
+#define OVERLAY_APART_MIN KIB(4) /* a smaller part is copied */
+#define OVERLAY_PINS_MIN 16
 
 #define OVERLAY_KINDS ('u' - 'A' + 1) /* what a key begins with */
 
@@ -47,12 +49,21 @@ enum status overlay_init(struct overlay *o, struct kv *kv)
     return ST_NOMEM;
 }
 
+static void overlay_unpin(struct overlay *o)
+{
+    for (uint32_t i = 0; i < o->n_pins; i++)
+        kv_unpin(o->pins[i]);
+    o->n_pins = 0;
+}
+
 void overlay_fini(struct overlay *o)
 {
     buf_free(&o->bytes);
     free(o->rows);
     free(o->slots);
     free(o->order);
+    overlay_unpin(o);
+    free(o->pins);
     *o = (struct overlay){0};
 }
 
@@ -120,24 +131,30 @@ static struct overlay_row *overlay_row(struct overlay *o, const struct key *key)
     return row;
 }
 
+/* How many bytes of the row's value are at value_at. */
+static uint32_t overlay_near_len(const struct overlay_row *row)
+{
+    return row->value_len - row->apart_len;
+}
+
 void overlay_put(struct overlay *o, const struct key *key, struct slice value)
 {
     struct overlay_row *row = overlay_row(o, key);
     if (!row)
         return;
     row->deleted = false;
-    if (value.len > row->value_len || row->value_at == 0) {
+    if (value.len > overlay_near_len(row) || row->value_at == 0) {
         row->value_at = o->bytes.len;
         buf_put_slice(&o->bytes, value);
     } else if (value.len) {
         memcpy(o->bytes.data + row->value_at, value.data, value.len);
     }
     row->value_len = (uint32_t)value.len;
-    row->copied_len = 0;
+    row->apart_len = 0;
     o->failed = o->failed || o->bytes.failed;
 }
 
-void overlay_put_parts(struct overlay *o, const struct key *key, struct slice first, struct slice second)
+void overlay_put_parts(struct overlay *o, const struct key *key, struct slice first, struct slice second, bool stays)
 {
     struct overlay_row *row = overlay_row(o, key);
     if (!row)
@@ -145,11 +162,42 @@ void overlay_put_parts(struct overlay *o, const struct key *key, struct slice fi
     row->deleted = false;
     row->value_at = o->bytes.len;
     row->value_len = (uint32_t)(first.len + second.len);
-    row->copied_len = second.len >= OVERLAY_COPIED_MIN ? (uint32_t)second.len : 0;
-    row->copied = second.data;
+    row->apart_len = stays && second.len >= OVERLAY_APART_MIN ? (uint32_t)second.len : 0;
+    row->apart = second.data;
+    row->source_len = 0;
     buf_put_slice(&o->bytes, first);
-    buf_put_slice(&o->bytes, second);
+    if (row->apart_len)
+        o->apart_bytes += second.len;
+    else
+        buf_put_slice(&o->bytes, second);
     o->failed = o->failed || o->bytes.failed;
+}
+
+void overlay_put_stored(struct overlay *o, const struct key *key, struct slice first, struct slice second,
+                        const struct kv_source *source)
+{
+    overlay_put_parts(o, key, first, second, true);
+    if (o->failed || second.len < OVERLAY_APART_MIN)
+        return;
+    struct overlay_row *row = overlay_row(o, key);
+    row->source_len = (uint8_t)source->key.len;
+    row->source_from = source->from;
+    buf_put_slice(&o->bytes, source->key);
+    o->failed = o->bytes.failed;
+}
+
+bool overlay_keep_pin(struct overlay *o, struct kv_pin *pin)
+{
+    if (o->n_pins == o->pins_size) {
+        uint32_t size = o->pins_size ? o->pins_size * 2 : OVERLAY_PINS_MIN;
+        struct kv_pin **pins = realloc(o->pins, size * sizeof(struct kv_pin *));
+        if (!pins)
+            return false;
+        o->pins = pins;
+        o->pins_size = size;
+    }
+    o->pins[o->n_pins++] = pin;
+    return true;
 }
 
 void overlay_del(struct overlay *o, const struct key *key)
@@ -167,8 +215,10 @@ static bool overlay_has(struct overlay *o, struct slice k, struct buf *out, enum
     if (o->failed || !slot)
         return o->failed;
     const struct overlay_row *row = &o->rows[slot - 1];
-    if (!row->deleted)
-        buf_put(out, o->bytes.data + row->value_at, row->value_len);
+    if (!row->deleted) {
+        buf_put(out, o->bytes.data + row->value_at, overlay_near_len(row));
+        buf_put(out, row->apart, row->apart_len);
+    }
     *ret_s = row->deleted ? ST_GONE : out->failed ? ST_NOMEM : ST_OK;
     return true;
 }
@@ -268,19 +318,22 @@ void overlay_clear(struct overlay *o)
     if (o->n)
         memset(o->slots, 0, o->slots_size * sizeof(*o->slots));
     o->n = 0;
+    o->apart_bytes = 0;
+    overlay_unpin(o);
     buf_reset(&o->bytes, OVERLAY_KEEP_BYTES);
 }
 
 static void overlay_put_row(struct overlay *o, struct slice key, const struct overlay_row *row)
 {
-    const struct slice value = slice_of(o->bytes.data + row->value_at, row->value_len);
-    if (!row->copied_len) {
-        kv_put(o->kv, KV_STATE, key, value);
-        return;
-    }
-    const struct kv_copied copied = {row->value_len - row->copied_len, slice_of(row->copied, row->copied_len)};
-    kv_put_parts(o->kv, KV_STATE, key, &value, 1);
-    kv_parts_copied(kv_parts(o->kv), row->value_len, &copied, 1);
+    const struct slice value[3] = {slice_of(o->bytes.data + row->value_at, overlay_near_len(row)),
+                                   slice_of(row->apart, row->apart_len), {0}};
+    const struct kv_source source = {slice_of(value[0].data + value[0].len, row->source_len), row->source_from};
+    if (!row->apart_len)
+        kv_put(o->kv, KV_STATE, key, value[0]);
+    else if (row->source_len)
+        kv_put_stored(o->kv, KV_STATE, key, value, &source);
+    else
+        kv_put_parts(o->kv, KV_STATE, key, value, 2);
 }
 
 void overlay_flush(struct overlay *o)

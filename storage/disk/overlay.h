@@ -18,6 +18,9 @@
 struct overlay {
     struct kv *kv;
     struct buf bytes;      /* keys and values, one behind the other */
+    size_t apart_bytes;    /* of values that are not in there */
+    struct kv_pin **pins;  /* rows of the store that values of the group refer to */
+    uint32_t n_pins, pins_size;
     struct overlay_row *rows;
     struct overlay_place *order; /* for overlay_flush; as many as rows */
     uint32_t *slots;       /* hash table over rows: place + 1, 0 free */
@@ -29,9 +32,18 @@ enum status overlay_init(struct overlay *o, struct kv *kv) MUST_CHECK;
 void overlay_fini(struct overlay *o);
 
 void overlay_put(struct overlay *o, const struct key *key, struct slice value);
-/* The same with a value in two parts, so that a large one need not be put together first. The second one stays where it is until
- * overlay_flush, if the redo log has been given it (batch/kv_parts.h). */
-void overlay_put_parts(struct overlay *o, const struct key *key, struct slice first, struct slice second);
+/* The same with a value in two parts. Where the second one stays where it is until the overlay is empty again, the overlay may
+ * refer to it: 31 MB are not copied twice, and the redo log finds what it has of them (batch/kv_parts.h). */
+void overlay_put_parts(struct overlay *o, const struct key *key, struct slice first, struct slice second, bool stays);
+
+/* The same where the second part is in the store, as source says, and pinned there (overlay_keep_pin): the redo log gets the place
+ * only. */
+void overlay_put_stored(struct overlay *o, const struct key *key, struct slice first, struct slice second,
+                        const struct kv_source *source);
+
+/* Takes over a pin, for values that refer to what it holds, until the overlay is empty again. False: no memory, and it still is
+ * the caller's. */
+bool overlay_keep_pin(struct overlay *o, struct kv_pin *pin) MUST_CHECK;
 
 void overlay_del(struct overlay *o, const struct key *key);
 
@@ -51,7 +63,7 @@ void overlay_clear(struct overlay *o);
 
 static inline size_t overlay_bytes(const struct overlay *o)
 {
-    return o->bytes.len;
+    return o->bytes.len + o->apart_bytes;
 }
 
 #endif

@@ -42,7 +42,7 @@ static void delay_count(struct state *st, struct topic *t, bool more)
 }
 
 static void delay_put_message(struct state *st, const struct stamp *stamp, const struct key *key,
-                              const struct half_row *half, const struct message *m)
+                              const struct half_row *half, const struct message *m, bool body_stays)
 {
     struct half_row row = *half;
     row.base_ms = stamp->now_ms; /* of a half message it was the time of the HALF: TTL begins now */
@@ -54,15 +54,18 @@ static void delay_put_message(struct state *st, const struct stamp *stamp, const
     buf_reset(&st->half, KIB(256));
     half_encode(&st->half, &row);
     st->sick = st->sick || st->half.failed;
-    overlay_put_parts(&st->overlay, key, buf_slice(&st->half), m->body);
+    if (st->source)
+        overlay_put_stored(&st->overlay, key, buf_slice(&st->half), m->body, st->source);
+    else
+        overlay_put_parts(&st->overlay, key, buf_slice(&st->half), m->body, body_stays);
 }
 
 uint64_t delay_put(struct state *st, const struct stamp *stamp, struct topic *t, int64_t due_ms,
-                   const struct half_row *half, const struct message *m)
+                   const struct half_row *half, const struct message *m, bool body_stays)
 {
     uint64_t token = core_next_id(st, stamp);
     struct key key = key_delayed(t->id, due_ms, token);
-    delay_put_message(st, stamp, &key, half, m);
+    delay_put_message(st, stamp, &key, half, m, body_stays);
     struct token_row where = {.topic_id = t->id, .due_ms = due_ms};
     struct key by_token = key_token(token), hold;
     buf_reset(&st->scratch2, KIB(256));

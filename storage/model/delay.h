@@ -6,9 +6,10 @@
 #include "storage/model/topic.h"
 
 /* Stores the message until due_ms and returns its token. half has its queue and its TTL, which begins now; m has the
- * rest. (This sets half's message and base time.) It cannot fail: without memory the state is sick. */
+ * rest. (This sets half's message and base time.) body_stays: the message's body stays where it is until the group is
+ * written; with st->source it does in any case. It cannot fail: without memory the state is sick. */
 uint64_t delay_put(struct state *st, const struct stamp *stamp, struct topic *t, int64_t due_ms,
-                   const struct half_row *half, const struct message *m);
+                   const struct half_row *half, const struct message *m, bool body_stays);
 
 /* Is called when TIMER_DELAY fires: appends the message to its topic, if both still exist (ST_GONE) and it has not
  * expired. If it cannot be read, nothing is changed. */

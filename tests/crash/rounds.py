@@ -12,6 +12,7 @@ import random
 import sys
 import time
 
+import delays
 import keeping
 import letters
 from audit import Audit
@@ -44,9 +45,12 @@ class Rounds:
         self.kept = keeping.Kept()
         self.keeper = keeping.Keeper("keeper0", self.ledger, random.Random(chance.random()), self.kept)
         self.workers.append(self.keeper)
+        self.delays = delays.Delays()
+        self.workers.append(delays.Later("later0", self.ledger, random.Random(chance.random()), self.delays))
         self.shops = [w for w in self.workers if isinstance(w, Shop)]
         prepare(broker.text())
         keeping.prepare(broker.text())
+        delays.prepare(broker.text())
 
     def load(self, seconds):
         """Works so long."""
@@ -81,6 +85,7 @@ class Rounds:
             self.audit.check_held(client)
             letters.check(client, self.ledger)
             keeping.check(client, self.ledger, self.kept)
+            delays.check(client, self.ledger, self.delays)
         except Refused as error:  # a topic, a group or a transaction does not exist any more
             self.ledger.problem(f"the audit was refused: {error.text}")
 
@@ -93,6 +98,7 @@ class Rounds:
         self.drain(client)
         letters.drain(client, self.undertaker)
         keeping.drain(client, self.keeper)
+        delays.drain(client, self.ledger, self.delays)
         self.audit.read_new(client)
         self.audit.check_outputs()
         self.audit.check_all_delivered()
@@ -152,7 +158,8 @@ class Rounds:
         promised = sum(r.state == DONE for r in self.ledger.sent.values())
         print(f"promises: {promised} messages sent, "
               f"{sum(t.state == DONE for t in self.ledger.txns)} transactions decided, "
-              f"{sum(len(a) for a in self.ledger.acked.values())} acknowledgements")
+              f"{sum(len(a) for a in self.ledger.acked.values())} acknowledgements, "
+              f"{sum(r.state == DONE for r in self.delays.sent.values())} delayed messages")
         return 1 if self.ledger.problems else 0
 
 

@@ -79,7 +79,7 @@ static void shell_forget(struct shell *s)
     for (uint32_t i = 0; i < s->n; i++) {
         outcome_free(s->outs[i]);
         free(s->outs[i]);
-        free((void *)(uintptr_t)s->groups[i].data);
+        free(s->words[i]);
     }
     s->n = 0;
 }
@@ -179,6 +179,7 @@ static struct outcome *shell_slot(struct shell *s)
         exit(99);
     outcome_init(out);
     s->groups[s->n] = slice_of(NULL, 0);
+    s->words[s->n] = NULL;
     s->outs[s->n++] = out;
     return out;
 }
@@ -202,12 +203,33 @@ static enum status shell_parse(struct shell *s, const struct slice *words, size_
     return bad;
 }
 
+/* What state_apply is given stays until the group is written. */
+static const struct slice *shell_keep(struct shell *s, const struct slice *words, size_t n)
+{
+    size_t bytes = n * sizeof(struct slice);
+    for (size_t i = 0; i < n; i++)
+        bytes += words[i].len;
+    struct slice *kept = malloc(bytes);
+    if (!kept)
+        exit(99);
+    uint8_t *at = (uint8_t *)(kept + n);
+    for (size_t i = 0; i < n; i++) {
+        if (words[i].len)
+            memcpy(at, words[i].data, words[i].len);
+        kept[i] = slice_of(at, words[i].len);
+        at += words[i].len;
+    }
+    s->words[s->n - 1] = kept;
+    return kept;
+}
+
 /* A command that cannot be parsed gets the error of the broker and is not applied. */
 uint32_t shell_add_words(struct shell *s, const struct slice *words, size_t n)
 {
     char err[ERR_SIZE];
     struct command cmd;
     struct outcome *out = shell_slot(s);
+    words = shell_keep(s, words, n);
     enum status bad = shell_parse(s, words, n, &cmd, err);
     cmd.client = s->client;
     cmd.sifted = s->sifted;
@@ -215,13 +237,8 @@ uint32_t shell_add_words(struct shell *s, const struct slice *words, size_t n)
         reply_error(&out->reply, bad, "%s", err);
         return s->n - 1;
     }
-    if (cmd.info->id == CMD_POP || cmd.info->id == CMD_TAKE) {
-        uint8_t *group = malloc(cmd.pos[0].len);
-        if (!group)
-            exit(99);
-        memcpy(group, cmd.pos[0].data, cmd.pos[0].len);
-        s->groups[s->n - 1] = slice_of(group, cmd.pos[0].len);
-    }
+    if (cmd.info->id == CMD_POP || cmd.info->id == CMD_TAKE)
+        s->groups[s->n - 1] = cmd.pos[0];
     if (cmd.info->kind == KIND_QUERY) {
         struct query_hint hint;
         inside(s, true);

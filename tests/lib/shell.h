@@ -44,7 +44,8 @@ struct shell {
     char err[512];
     enum status status; /* of the last open or write */
     struct outcome *outs[SHELL_REPLIES_MAX];
-    struct slice groups[SHELL_REPLIES_MAX]; /* POP's group, owned */
+    struct slice groups[SHELL_REPLIES_MAX]; /* POP's group */
+    struct slice *words[SHELL_REPLIES_MAX]; /* of each command, with its bytes behind them; owned */
     uint32_t n;
     struct buf said; /* replies as text, one after the other, each NUL-terminated */
     size_t replies[SHELL_REPLIES_MAX];

@@ -45,6 +45,9 @@ static void against_a_model(void **state)
 {
     (void)state;
     static struct model_row model[KEYS];
+    static uint8_t filled[256][9000]; /* what stays where it is */
+    for (unsigned i = 0; i < 256; i++)
+        memset(filled[i], (int)i, sizeof filled[i]);
     struct prng p = prng_start();
     char *path = tmpdir_new(), err[256];
     struct kv *kv = NULL;
@@ -59,14 +62,18 @@ static void against_a_model(void **state)
             model[n].there = false;
             overlay_del(&o, &key);
         } else {
-            uint8_t bytes[300];
-            model[n] = (struct model_row){true, (uint32_t)prng_below(&p, sizeof(bytes)), (uint8_t)step};
-            memset(bytes, model[n].fill, sizeof(bytes));
+            uint8_t bytes[sizeof filled[0]];
+            size_t most = prng_below(&p, 10) == 0 ? sizeof bytes : 300;
+            model[n] = (struct model_row){true, (uint32_t)prng_below(&p, most), (uint8_t)step};
+            memset(bytes, model[n].fill, model[n].len);
             size_t cut = prng_below(&p, model[n].len + 1);
+            bool stays = prng_below(&p, 2);
+            const uint8_t *second = stays ? filled[model[n].fill] : bytes;
             if (step % 2)
                 overlay_put(&o, &key, slice_of(bytes, model[n].len));
             else
-                overlay_put_parts(&o, &key, slice_of(bytes, cut), slice_of(bytes + cut, model[n].len - cut));
+                overlay_put_parts(&o, &key, slice_of(bytes, cut), slice_of(second + cut, model[n].len - cut), stays);
+            memset(bytes, ~model[n].fill, sizeof bytes);
         }
         n = prng_below(&p, KEYS);
         expect_row(&o, n, &model[n]);
@@ -193,7 +200,7 @@ static void what_the_log_has(void **state)
     struct key key = key_number(1);
     for (unsigned again = 0; again < 4; again++) {
         assert_int_equal(kv_parts_write(kv_parts(kv), slice_of(body, sizeof body), sizeof body, false, err, sizeof(err)), ST_OK);
-        overlay_put_parts(&o, &key, SLICE_LIT("head"), slice_of(body, sizeof body));
+        overlay_put_parts(&o, &key, SLICE_LIT("head"), slice_of(body, sizeof body), true);
         if (again == 2)
             overlay_del(&o, &key);
         if (again % 2 || again == 2)
@@ -217,12 +224,67 @@ static void what_the_log_has(void **state)
     tmpdir_remove(path);
 }
 
+/* A row that refers to a stored one: the log gets the place, and the pin is held until the flush, whatever becomes of the row. */
+static void what_the_store_has(void **state)
+{
+    (void)state;
+    static uint8_t body[20000];
+    struct fake_log log = {0};
+    const struct redo redo = {.self = &log, .append = fake_append, .sync = fake_sync};
+    struct kv *kv = NULL;
+    struct overlay o;
+    char *path = tmpdir_new(), err[256];
+    memset(body, 0xf1, sizeof body);
+    buf_init(&log.batch, 0);
+    assert_int_equal(kv_open(&(struct kv_options){.path = path, .memory_bytes = 16 << 20, .redo = &redo}, &kv, err, sizeof(err)),
+                     ST_OK);
+    assert_int_equal(overlay_init(&o, kv), ST_OK);
+    struct key from = key_number(1), to = key_number(2);
+    overlay_put_parts(&o, &from, SLICE_LIT("head"), slice_of(body, sizeof body), true);
+    overlay_flush(&o);
+    assert_int_equal(kv_write(kv, false, err, sizeof(err)), ST_OK);
+    assert_true(fake_has(&log, 0xf1) >= sizeof body);
+    for (unsigned group = 0; group < 6; group++) {
+        struct buf b;
+        buf_init(&b, 0);
+        for (unsigned i = 0; i < 1 + 12 * group; i++) {
+            struct kv_pin *pin = NULL;
+            struct slice row;
+            struct kv_source source = {key_slice(&from), 4};
+            assert_int_equal(overlay_get_pinned(&o, &from, 4096, &b, &pin, &row), ST_OK);
+            assert_true(pin && overlay_keep_pin(&o, pin));
+            overlay_put_stored(&o, &to, SLICE_LIT("other"), slice_of(row.data + 4, row.len - 4), &source);
+        }
+        overlay_del(&o, &from); /* the log has it all the same when this group is in it */
+        assert_true(overlay_bytes(&o) >= sizeof body);
+        assert_int_equal(overlay_get(&o, &to, &b), ST_OK);
+        assert_int_equal(b.len, 5 + sizeof body);
+        overlay_flush(&o);
+        assert_int_equal(kv_write(kv, false, err, sizeof(err)), ST_OK);
+        assert_true(fake_has(&log, 0xf1) < 100);
+        buf_reset(&b, 0);
+        assert_int_equal(overlay_get(&o, &to, &b), ST_OK);
+        assert_int_equal(b.len, 5 + sizeof body);
+        assert_memory_equal(b.data + 5, body, sizeof body);
+        buf_free(&b);
+        overlay_put_parts(&o, &from, SLICE_LIT("head"), slice_of(body, sizeof body), false);
+        overlay_flush(&o);
+        assert_int_equal(kv_write(kv, false, err, sizeof(err)), ST_OK);
+    }
+    overlay_put_parts(&o, &from, SLICE_LIT("head"), slice_of(body, sizeof body), true); /* a group that is given up */
+    overlay_fini(&o);
+    kv_close(kv);
+    buf_free(&log.batch);
+    tmpdir_remove(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(against_a_model),
         cmocka_unit_test(one_put_a_row),
         cmocka_unit_test(what_the_log_has),
+        cmocka_unit_test(what_the_store_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
