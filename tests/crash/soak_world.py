@@ -41,6 +41,7 @@ RULES = {  # of the workers whose name begins so
     "holder": "+@connection +@consume ~flow group:hold",
     "undertaker": "+@connection +@produce +@consume +dlq|list +dlq|redrive ~bin group:bin",
     "keeper": "+@connection +@produce +@consume +topic|set ~tail group:tail",
+    "later": "+@connection +@produce +@txn ~later pgroup:later",
     "deaf": "+@connection +@read +@pubsub ~flow ~batch",
     "trespasser": "+@connection +@read ~public",
 }
