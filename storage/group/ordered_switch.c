@@ -181,11 +181,12 @@ static enum status switch_off(struct state *st, struct gt *gt)
     enum status s = ST_OK;
     for (struct skip *b = skips_from_queue(&o->skips, 0); b && s == ST_OK; b = skips_behind(b))
         s = switch_wait(st, gt, b);
-    if (o->skips.n) {
+    if (o->skips.n || o->skips.dirty) { /* what this commit group has taken from a block still has its row, too */
         struct key from = key_of_id('Z', gt->id), to = key_after(&from);
         kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
-        core_news(st, &gt->news, (uint32_t)o->skips.n);
     }
+    if (o->skips.n)
+        core_news(st, &gt->news, (uint32_t)o->skips.n);
     order_free(o);
     gt->order = NULL;
     gt->flags &= ~(uint32_t)GROUP_ORDERED;

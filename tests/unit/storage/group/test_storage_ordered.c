@@ -448,6 +448,25 @@ static void switched_off(void **state)
     assert_int_equal(shell_rows(s, 'R') + shell_rows(s, 'V'), 0);
 }
 
+/* The last skipped message is taken in the commit group in which the group ceases to be ordered. */
+static void switched_off_as_the_last_one_is_taken(void **state)
+{
+    struct shell *s = *state;
+    start(s, "aa", "");
+    shell_expect(s, "[t:0:0#1=a0]", "POP g t COUNT 9");
+    assert_int_equal(shell_rows(s, 'Z'), 1);
+    (void)shell_add(s, "ACK g t:0:0#1");
+    uint32_t taken = shell_add(s, "POP g t COUNT 9"), off = shell_add(s, "GROUP SET g t ORDERED no");
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, taken), "[t:0:1#1=a1]");
+    assert_string_equal(shell_reply(s, off), "OK");
+    assert_int_equal(shell_rows(s, 'Z'), 0);
+    shell_reopen(s);
+    shell_expect(s, "OK", "GROUP SET g t ORDERED");
+    shell_expect(s, "1", "ACK g t:0:1#1");
+    shell_expect(s, "[]", "POP g t COUNT 9");
+}
+
 static void sought(void **state)
 {
     struct shell *s = *state;
@@ -500,6 +519,7 @@ int main(void)
         SHELL_TEST(runs_across_each_other), SHELL_TEST(loaded_again), SHELL_TEST(purge_and_delete),
         SHELL_TEST(news_of_free_keys), SHELL_TEST(bounds), SHELL_TEST(looks_near), SHELL_TEST(switched_on_expiring),
         SHELL_TEST(switched_on), SHELL_TEST(switched_on_waiting), SHELL_TEST(switched_off), SHELL_TEST(sought),
+        SHELL_TEST(switched_off_as_the_last_one_is_taken),
         SHELL_TEST(switched_on_where_it_has_expired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
