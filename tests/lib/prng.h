@@ -16,6 +16,9 @@ struct prng {
 struct prng prng_start(void);
 struct prng prng_from(uint64_t seed);
 
+/* The same for one of many histories: if the process aborts, wherever that is, it prints this seed first. */
+struct prng prng_history(uint64_t seed);
+
 uint64_t prng_next(struct prng *p);
 
 /* 0 .. n-1; n >= 1 */

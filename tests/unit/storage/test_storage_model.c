@@ -756,7 +756,7 @@ static void pass_time(void)
 static void one_history(uint64_t seed)
 {
     w.seed = seed;
-    w.p = prng_from(seed);
+    w.p = prng_history(seed);
     w.step = 0;
     shell_start(&w.s);
     pick_hurry(&w.s.policy);

@@ -586,7 +586,7 @@ static void begin(struct shell *s, size_t memory)
 static void one_pair(uint64_t seed)
 {
     t.seed = seed;
-    t.p = prng_from(seed);
+    t.p = prng_history(seed);
     t.token = TXID_MIN;
     t.n_ids = 0;
     t.over = false;
