@@ -75,28 +75,34 @@ uint64_t keep_bytes_before(const struct record_info *info, uint64_t offset)
     return n < info->count ? info->bytes * n / info->count : info->bytes;
 }
 
-/* The bytes below the floor of a queue whose first records are in the store. Rows that do not say it are passed: what they
- * stand for counts as if it were gone. */
+/* The bytes below the floor of a queue whose first records are in the store. Where a record's row cannot be read the record itself
+ * says how long it is, but not how much was before it: the next one does, or the queue. What cannot be read at all counts as if it
+ * were gone. */
 static enum status keep_before_stored(struct state *st, struct topic *t, uint32_t queue, uint64_t *ret_before)
 {
     const struct queue *q = &t->queues[queue];
     struct directory *d = finder_directory(&st->finder, t->id, t->compress);
     uint64_t at = q->floor, end = q->fresh_group == st->group ? q->fresh_base : q->end, step = 1;
+    uint64_t before = q->total, passed = 0; /* what is above the floor and before that place */
     if (!d)
         return ST_NOMEM;
-    *ret_before = q->total;
     for (int hop = 0; hop < KEEP_HOPS_MAX && at < end; hop++, step *= 2) {
         struct record_info info;
         enum status s = directory_find(d, queue, at, &info);
+        if (s != ST_OK && s != ST_DAMAGED && s != ST_GONE)
+            return s;
+        if (s == ST_GONE)
+            break;
         if (s == ST_OK && info.total >= info.bytes) {
-            *ret_before = info.total - info.bytes + keep_bytes_before(&info, q->floor);
-            return ST_OK;
+            before = info.total - info.bytes + keep_bytes_before(&info, q->floor);
+            break;
         }
-        if (s != ST_OK && s != ST_DAMAGED)
-            return s == ST_GONE ? ST_OK : s;
+        if (s == ST_OK)
+            passed += info.bytes - keep_bytes_before(&info, q->floor);
         uint64_t next = s == ST_OK ? info.base + info.count : at + step;
         at = next > at ? next : end;
     }
+    *ret_before = before > passed ? before - passed : 0;
     return ST_OK;
 }
 
