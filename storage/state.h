@@ -48,8 +48,8 @@ void state_last(const struct state *st, uint64_t *ret_index, int64_t *ret_now_ms
 /* The highest id of a connection that was ever given a lease (struct command's client): later ones are to be higher. */
 uint64_t state_holders(const struct state *st);
 
-/* Applies one WRITE or INNER command. Always fills the outcome. The bytes of the command stay where they are until the group is
- * written: large bodies are not copied before. */
+/* Applies one WRITE or INNER command. Always fills the outcome. The caller keeps the bytes of the command where they are until
+ * state_write or state_drop: the state refers to large bodies until then. */
 void state_apply(struct state *st, const struct stamp *stamp, const struct command *cmd,
                  struct outcome *out);
 

@@ -4,6 +4,8 @@
  *   overlay_put / overlay_del ──► memory ──(state_write)──► the batch, each row once
  *   overlay_get ──► memory, else the store
  *
+ * Large bodies are not copied: a row refers to them where the command or a pinned row of the store has them.
+ *
  * A row that is written five times in a group costs one put. Rows that are never read back by key
  * within a group (timers, index entries) go to the batch directly with kv_put instead.
  *
