@@ -50,6 +50,7 @@
 #include "broker/base/reserve.h"
 #include "broker/base/socket_unix.h"
 #include "broker/base/store_checksum.h"
+#include "broker/base/store_remove.h"
 #include "broker/base/store_write.h"
 #include "broker/base/tables.h"
 #include "broker/ticker.h"
@@ -376,8 +377,9 @@ static bool server_start_events(struct main_thread *m)
     return true;
 }
 
-/* Without a reserve the broker runs as well; then nothing can be deleted where others leave no room. */
-static void server_open_reserve(const struct settings *c)
+/* What RocksDB's writes and deletions need. Without a reserve the broker runs as well; then nothing can be deleted where others
+ * leave no room. */
+static void server_prepare_disk(const struct settings *c)
 {
     const char *data = settings_text(c, SET_data);
     char quoted[128];
@@ -386,6 +388,8 @@ static void server_open_reserve(const struct settings *c)
                   log_quote(strerror(errno), quoted, sizeof quoted));
     if (!store_write_begin(data))
         log_text(LOG_WARN, "the path of the data folder is too long for the store to wait for room on a full disk");
+    if (!store_remove_begin())
+        log_text(LOG_WARN, "no thread to remove large files a little at a time: while one is removed, syncs take longer");
 }
 
 /* One message of the largest size takes about five times its size while it is read, applied and written. */
@@ -415,7 +419,7 @@ static bool server_start_first(struct main_thread *m)
         backup_restore_unfinished(data, m->err, sizeof m->err))
         return false;
     server_say_sizes(s->settings);
-    server_open_reserve(s->settings);
+    server_prepare_disk(s->settings);
     if (!process_disk_has(data, START_DISK_BYTES - reserve_held())) {
         snprintf(m->err, sizeof m->err, "the disk of the data folder is full (%lld bytes free): make room for 1 MiB at least",
                  (long long)process_disk_free(data));
@@ -706,6 +710,7 @@ static void server_stop(struct main_thread *m)
         wal_leave_note(s->wal);
         wal_close(s->wal);
     }
+    store_remove_end();
     ticker_free(m->ticker);
     advancer_free(m->advancer);
     webhook_free(s->webhook);
