@@ -17,6 +17,7 @@
 #include "protocol/command/command.h"
 
 #define NEED_BLOCKS_MAX 127
+#define NEED_LARGE_BYTES ((size_t)MIB(2)) /* memory is made ready for the reading of a value of more */
 
 struct need {
     size_t batch;

@@ -216,11 +216,11 @@ void state_parts_end(struct state *st)
     kv_parts_end(kv_parts(st->kv));
 }
 
-enum status state_ahead(struct state *st, const struct policy *policy, const struct command *cmd)
+enum status state_ahead(struct state *st, const struct policy *policy, const struct command *cmd, size_t *large)
 {
     assert(!kv_pending(st->kv));
     const struct stamp stamp = {.index = st->last_index, .now_ms = st->now_ms, .policy = policy};
-    return apply_ahead(st, &stamp, cmd);
+    return apply_ahead(st, &stamp, cmd, large);
 }
 
 bool state_ahead_any(const struct state *st)

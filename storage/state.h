@@ -65,8 +65,11 @@ bool state_repeated(struct state *st, const struct stamp *stamp, const struct co
 
 /* Reads some of what a command needs that has much more to do than it has brought, so that applying it takes less long. ST_BUSY:
  * there is more to be read; others may be applied meanwhile. Else it is to be applied, whatever this is; that it was read
- * changes nothing of what it comes to. Not while a group is open. */
-enum status state_ahead(struct state *st, const struct policy *policy, const struct command *cmd);
+ * changes nothing of what it comes to. Not while a group is open.
+ *
+ * large: the caller says for values of how many bytes it has memory ready. Where the next one has more, about, and more than
+ * NEED_LARGE_BYTES, nothing is read, and its size is put there. */
+enum status state_ahead(struct state *st, const struct policy *policy, const struct command *cmd, size_t *large);
 
 /* Is something in memory that state_ahead has read? */
 bool state_ahead_any(const struct state *st);

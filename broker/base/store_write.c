@@ -2,6 +2,7 @@
 #include "broker/base/store_write.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -15,6 +16,7 @@
 #include "broker/base/reserve.h"
 
 #define NAP_NS 20000000
+#define LARGE_WRITES 2 /* so many pieces are one write */
 #define THREAD_NAME_BYTES 16
 
 enum store_file { FILE_FOREIGN, FILE_LOG, FILE_OPTIONS, FILE_COMPACTED, FILE_NEEDED };
@@ -131,10 +133,24 @@ static ssize_t store_write_again(int fd, const void *data, size_t len)
     return n;
 }
 
+/* Writes one piece, with the one before it on the disk; RocksDB comes back with the rest. What could not be written to the disk is
+ * told to whoever asks first, so it must be told to RocksDB here. A file system that cannot do this is no failure. */
+static ssize_t store_write_piece(int fd, const void *data)
+{
+    const unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE;
+    ssize_t n = store_write_plain(fd, data, STORE_WRITE_PIECE);
+    if (n < 0 || sync_file_range(fd, 0, 0, how) == 0 || errno == EINVAL || errno == ENOSYS)
+        return n;
+    errno = EIO;
+    return -1;
+}
+
 ssize_t write(int fd, const void *data, size_t len)
 {
-    ssize_t n = store_write_plain(fd, data, len);
-    if (!store_write_full(n, errno) || !atomic_load(&store_write_on))
+    bool on = atomic_load(&store_write_on);
+    bool pieces = on && len > LARGE_WRITES * STORE_WRITE_PIECE && store_write_file(fd) >= FILE_COMPACTED;
+    ssize_t n = pieces ? store_write_piece(fd, data) : store_write_plain(fd, data, len);
+    if (!on || !store_write_full(n, errno))
         return n;
-    return store_write_again(fd, data, len);
+    return store_write_again(fd, data, pieces ? STORE_WRITE_PIECE : len);
 }

@@ -1,5 +1,9 @@
 /*
- * store_write.h: RocksDB's writes, where the disk is full.
+ * store_write.h: RocksDB's writes: of much at once, and where the disk is full.
+ *
+ * A value of 4 MB and more is one write of RocksDB, and its way to the disk would be one, too: a sync of the log would come behind
+ * it. So a table or blob file takes STORE_WRITE_PIECE at a time, each one there before the next is begun, as RocksDB itself does it
+ * with small values (kv_setup.c).
  *
  * RocksDB 7.8 does not get over a full disk. Where a compaction fails, the next flush takes over its error; after a flush
  * that failed all writes are stopped, and RocksDB's own recovery may wait for ever for a flush that nobody has asked for.
@@ -24,6 +28,8 @@
 #define HALFMQ_BROKER_STORE_WRITE_H
 
 #include <stdbool.h>
+
+#define STORE_WRITE_PIECE (256 * 1024)
 
 /* From here on the files in this folder are the store's; it may not be there yet. It is kept in mind for the process.
  * False: its path is too long, or the folder above it cannot be read; then no write is changed. */

@@ -336,7 +336,10 @@ static void journal_hand_back(struct journal *j, struct entry_list *group, struc
 static bool journal_reads_ahead(struct journal *j, const struct policy *policy, const struct entry *e)
 {
     for (const struct entry *one = e->more ? e->more : e; one; one = e->more ? one->next : NULL) {
-        if (state_ahead(j->opt.state, policy, &one->cmd) == ST_BUSY)
+        size_t large = j->memory.large;
+        enum status s = state_ahead(j->opt.state, policy, &one->cmd, &large);
+        journal_memory_large(&j->memory, large);
+        if (s == ST_BUSY)
             return true;
         if (state_ahead_any(j->opt.state))
             return false;

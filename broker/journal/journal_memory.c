@@ -14,6 +14,24 @@ static void memory_begin(struct journal_memory *m, struct state *st, const struc
     need_end(&m->need);
 }
 
+/* RocksDB reads a value into one block, and copies it into another. */
+#define LARGE_BLOCKS 2
+
+void journal_memory_large(struct journal_memory *m, size_t bytes)
+{
+    if (bytes == m->large) {
+        if (m->large)
+            store_memory_prefault_end();
+        m->large = 0;
+        return;
+    }
+    m->large_ready += store_memory_prefault(bytes);
+    if (m->large_ready < LARGE_BLOCKS)
+        return;
+    m->large = bytes;
+    m->large_ready = 0;
+}
+
 bool journal_memory_step(struct journal_memory *m, struct state *st, const struct policy *policy, const struct entry *e)
 {
     if (m->entry != e)

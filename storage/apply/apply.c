@@ -66,9 +66,9 @@ void apply_command(struct state *st, const struct stamp *stamp, const struct com
     assert(out->reply.len > 0 || out->n_grants > 0 || out->reply.failed || out->too_long);
 }
 
-enum status apply_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd)
+enum status apply_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd, size_t *large)
 {
-    return cmd->info->id == CMD_COMMIT ? commit_ahead(st, stamp, cmd) : ST_OK;
+    return cmd->info->id == CMD_COMMIT ? commit_ahead(st, stamp, cmd, large) : ST_OK;
 }
 
 void apply_forget_ahead(struct state *st)

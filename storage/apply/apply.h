@@ -10,7 +10,7 @@ void apply_command(struct state *st, const struct stamp *stamp, const struct com
 
 /* As state_ahead, of a command that has something to be read before it is applied; ST_OK: others. apply_forget_ahead: and
  * nothing of it stays in memory. */
-enum status apply_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd);
+enum status apply_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd, size_t *large);
 void apply_forget_ahead(struct state *st);
 
 /* As state_need. */

@@ -168,19 +168,29 @@ static bool commit_is_long(struct state *st, const struct stamp *stamp, uint64_t
 }
 
 /* Messages are mostly of one size. */
-static void commit_need_row(const struct txn_row *row, struct need *need)
+static size_t commit_row_bytes(const struct txn_row *row)
 {
-    need_add(need, (size_t)(row->bytes / row->n_messages) + 1, row->n_messages);
+    return (size_t)(row->bytes / row->n_messages) + 1;
 }
 
 void commit_need(struct state *st, const struct stamp *stamp, const struct command *cmd, struct need *need)
 {
     struct txn_row row;
     if (commit_is_long(st, stamp, commit_txid(cmd), &row))
-        commit_need_row(&row, need);
+        need_add(need, commit_row_bytes(&row), row.n_messages);
 }
 
-enum status commit_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd)
+/* Is memory to be made ready before the next message is read? */
+static bool commit_wants(const struct commit_ahead *a, const struct txn_row *row, size_t *large)
+{
+    size_t next = a->n_read < row->n_messages ? commit_row_bytes(row) : 0;
+    bool wants = next > NEED_LARGE_BYTES && next > *large;
+    if (wants)
+        *large = next;
+    return wants;
+}
+
+enum status commit_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd, size_t *large)
 {
     struct commit_ahead *a = &st->ahead;
     uint64_t txid = commit_txid(cmd);
@@ -191,6 +201,8 @@ enum status commit_ahead(struct state *st, const struct stamp *stamp, const stru
         commit_forget(st);
         a->txid = txid;
     }
+    if (commit_wants(a, &row, large))
+        return ST_BUSY;
     struct commit_part *parts = commit_parts(&a->parts, a->n_read, &row);
     enum status s = parts ? commit_read(st, txid, &row, parts, &a->bytes, &a->n_read, AHEAD_BYTES) : ST_NOMEM;
     if (s == ST_NOMEM)
@@ -345,7 +357,7 @@ static void commit_do(struct state *st, const struct stamp *stamp, const struct 
     enum status s = ST_OK;
     if (row->bytes >= BUF_LARGE) { /* what was made ready for it (commit_need) is enough */
         struct need need = {0};
-        commit_need_row(row, &need);
+        need_add(&need, commit_row_bytes(row), row->n_messages);
         kv_reserve(st->kv, need.batch);
     }
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++)

@@ -31,8 +31,9 @@ apply_fn apply_acl_setuser, apply_acl_deluser;                                /*
 apply_fn apply_tick;                                                          /* timer.c */
 
 /* Reads some of what a COMMIT of a long transaction needs. ST_BUSY: there is more. Else it is to be applied, whatever this is:
- * what could not be read is read then. Between two groups. commit_forget: and nothing of it stays in memory. */
-enum status commit_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd);
+ * what could not be read is read then. large: as of state_ahead. Between two groups. commit_forget: and nothing of it stays in
+ * memory. */
+enum status commit_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd, size_t *large);
 void commit_forget(struct state *st);
 
 /* Adds what the group of a COMMIT will write, if its transaction is long. */

@@ -14,6 +14,7 @@
 
 #define LARGE KIB(1500)
 #define SMALL KIB(20)
+#define HUGE (NEED_LARGE_BYTES + KIB(200))
 
 static char *body_of(char letter, size_t size)
 {
@@ -51,8 +52,9 @@ static unsigned ahead(struct shell *s, const char *tx, unsigned most)
     struct command cmd;
     char err[256];
     unsigned n = 0;
+    size_t large = SIZE_MAX;
     assert_int_equal(command_from_words(&s->space, words, 2, &cmd, err, sizeof err), ST_OK);
-    while (n < most && state_ahead(s->st, &s->policy, &cmd) == ST_BUSY)
+    while (n < most && state_ahead(s->st, &s->policy, &cmd, &large) == ST_BUSY)
         n++;
     return n;
 }
@@ -189,6 +191,34 @@ static void others_need_nothing(void **state)
     expect(s, "a");
 }
 
+/* A value for which no memory is ready is not read, however often it is tried. */
+static void a_large_one_waits_for_memory(void **state)
+{
+    struct shell *s = *state;
+    char tx[32] = "", err[256];
+    half(s, tx, 'a', HUGE);
+    half(s, tx, 'b', HUGE);
+    const struct slice words[] = {SLICE_LIT("COMMIT"), slice_str(tx)};
+    struct command cmd;
+    assert_int_equal(command_from_words(&s->space, words, 2, &cmd, err, sizeof err), ST_OK);
+    size_t none = 0, large = 0;
+    assert_int_equal(state_ahead(s->st, &s->policy, &cmd, &none), ST_BUSY);
+    assert_in_range(none, HUGE, HUGE + 1000); /* its size is there, and nothing was read */
+    assert_int_equal(state_ahead(s->st, &s->policy, &cmd, &large), ST_BUSY);
+    assert_int_equal(large, none);
+    assert_int_equal(state_ahead(s->st, &s->policy, &cmd, &large), ST_BUSY); /* reads the first one */
+    assert_int_equal(large, none);
+    large = 0;
+    assert_int_equal(state_ahead(s->st, &s->policy, &cmd, &large), ST_BUSY);
+    assert_int_equal(large, none);
+    assert_int_equal(state_ahead(s->st, &s->policy, &cmd, &large), ST_OK);
+    large = 0;
+    assert_int_equal(state_ahead(s->st, &s->policy, &cmd, &large), ST_OK);
+    assert_int_equal(large, 0);
+    assert_int_equal(shell_do(s, "COMMIT %s", tx)[0], '[');
+    assert_int_equal(strlen(strchr(shell_do(s, "GET t:0:1"), '=') + 1), HUGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +228,7 @@ int main(void)
         SHELL_TEST(what_is_added_meanwhile_is_there),
         SHELL_TEST(another_one_comes_first),
         SHELL_TEST(it_is_decided_meanwhile),
+        SHELL_TEST(a_large_one_waits_for_memory),
         SHELL_TEST(others_need_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
