@@ -9,6 +9,7 @@
 A function may yield a second time: a text that says more. `scene` has a client `c`, the ports, `flags` for the
 broker, and `load` for halfmq-bench. To add one: a function here. Its name is its row (rows.py makes them).
 """
+import selectors
 import socket
 import time
 import urllib.request
@@ -507,3 +508,46 @@ def big_bodies(scene):
     got = scene.load("send", "--topic", "t", "--size", "1MiB", "--connections", "2", "--inflight", "2", "--duration", "10s",
                      may_be_busy=True)
     yield f"{got['messages_per_s']:.0f} a second, {got['errors']} refused"
+
+
+GUESSERS, GUESS_SECONDS = 100, 10
+
+
+def guess(port, user, seconds):
+    """Connections that send wrong passwords, each as soon as the last one was refused. Returns how many were refused."""
+    sockets = selectors.DefaultSelector()
+    for i in range(GUESSERS):
+        s = socket.create_connection(("127.0.0.1", port), timeout=60)
+        sockets.register(s, selectors.EVENT_READ)
+        s.sendall(encode("AUTH", user, f"wrong{i}"))
+    refused, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        for key, _ in sockets.select(0.1):
+            answer = key.fileobj.recv(4096)
+            if not answer.startswith(b"-"):
+                raise Failed(f"a wrong password was answered with {answer!r}")
+            refused += 1
+            key.fileobj.sendall(encode("AUTH", user, f"wrong{refused}"))
+    for key in list(sockets.get_map().values()):
+        key.fileobj.close()
+    return refused
+
+
+@attack(f"wrong passwords on {GUESSERS} connections, for {GUESS_SECONDS} s")
+def wrong_passwords(scene):
+    scene.c.call("ACL", "SETUSER", "bob", "on", ">right-and-long-enough", "+@all")
+    yield
+    yield f"{guess(scene.port, 'bob', GUESS_SECONDS)} were refused"
+
+
+@attack("BACKUP of 1 GB, three times")
+def backups(scene):
+    scene.load("send", "--topic", "t", "--size", "1000", "--batch", "100", "--inflight", "16", "--body", "random",
+               "--messages", str(scene.scaled(1000 * 1000)))
+    yield
+    took = []
+    for i in range(3):
+        began = time.monotonic()
+        scene.c.call("BACKUP", f"b{i}")
+        took.append(time.monotonic() - began)
+    yield f"each took {min(took) * 1000:.0f} to {max(took) * 1000:.0f} ms"

@@ -22,7 +22,7 @@ static struct entry *entry_block(struct entry_pool *pool, size_t need, size_t *r
 {
     *ret_bytes = need < ENTRY_SMALL_BYTES ? ENTRY_SMALL_BYTES : need;
     if (!pool || need > ENTRY_SMALL_BYTES || !pool->first) {
-        bool large = buf_large && *ret_bytes >= BUF_LARGE;
+        bool large = *ret_bytes >= BUF_LARGE && buf_large;
         return large ? buf_large(NULL, *ret_bytes) : malloc(*ret_bytes);
     }
     struct entry *e = pool->first;

@@ -63,7 +63,7 @@ static size_t buf_grown_size(const struct buf *b, size_t need)
  * unchanged. */
 static uint8_t *buf_own(const struct buf *b, size_t size)
 {
-    bool large = buf_large && size >= BUF_LARGE;
+    bool large = size >= BUF_LARGE && buf_large;
     if (!b->borrowed && !large)
         return realloc(b->data, size);
     if (!b->borrowed && b->size >= BUF_LARGE)
