@@ -34,6 +34,7 @@ CROWDS = ("topics", "groups")
 CROWD = 10000
 CROWD_SECONDS = 10
 LOOK_SECONDS = 0.1
+LOAD_SECONDS = 3600  # 50 GB at half the rate take eight minutes
 PIPELINED = 500
 
 
@@ -98,9 +99,11 @@ def through(bench, kind, max_bytes, n, size, flags):
     with HalfMQ(bench, f"retention-{kind}", "--log_level", "warn") as broker:
         text(broker.port, ["TOPIC CREATE bench" + (f" MAXBYTES {max_bytes}" if kind == "bound" else "")])
         sampler = Sampler(broker.folder)
-        got, command = halfmq_bench(bench, broker.port, "send", "--size", str(size), "--messages", str(n), *SHARED, *flags)
+        got, command = halfmq_bench(bench, broker.port, "send", "--size", str(size), "--messages", str(n), *SHARED, *flags,
+                                    seconds=LOAD_SECONDS)
         most = sampler.end()
         kept = kept_bytes(broker.port)
+    os.sync()  # its files are removed, and the disk must be done with that before the next one begins
     return (got["messages_per_s"], got["latency_us"]["p999"] / 1000, most / MB, kept / MB), command
 
 

@@ -19,11 +19,11 @@ BODY = "x" * 100
 LOAD_SECONDS = 300
 
 
-def run(command, what, may_fail=False):
+def run(command, what, may_fail=False, seconds=LOAD_SECONDS):
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
-        raise Broken(f"{what} took more than {LOAD_SECONDS} s")
+        raise Broken(f"{what} took more than {seconds} s")
     except OSError as e:
         raise Broken(f"{what} cannot be run: {e}")
     if done.returncode != 0 and not may_fail:
@@ -55,12 +55,12 @@ def redis_benchmark(bench, port, depth, n, *words, clients=50, keys=0):
     return parse_redis_benchmark(out), " ".join(["redis-benchmark", "-p PORT", *flags, *shown])
 
 
-def halfmq_bench(bench, port, mode, *flags, may_fail=False):
-    """may_fail: some requests may be refused; the result counts them."""
+def halfmq_bench(bench, port, mode, *flags, may_fail=False, seconds=LOAD_SECONDS):
+    """may_fail: some requests may be refused; the result counts them. seconds: how long it may take."""
     path = os.path.join(bench.data, "load.json")
     words = [mode, *flags]
     run([bench.program("halfmq-bench"), *words, "--port", str(port), "--json", path, "--quiet"],
-        f"halfmq-bench {mode}", may_fail)
+        f"halfmq-bench {mode}", may_fail, seconds)
     with open(path, encoding="utf-8") as f:
         result = json.load(f)
     if result.get("failure") or (result["errors"] and not may_fail):
