@@ -389,7 +389,7 @@ static void server_prepare_disk(const struct settings *c)
     if (!store_write_begin(data))
         log_text(LOG_WARN, "the path of the data folder is too long for the store to wait for room on a full disk");
     if (!store_remove_begin())
-        log_text(LOG_WARN, "no thread to remove large files a little at a time: while one is removed, syncs take longer");
+        log_text(LOG_WARN, "no thread gives removed files back to the disk: while the store removes some, writes may wait");
 }
 
 /* One message of the largest size takes about five times its size while it is read, applied and written. */

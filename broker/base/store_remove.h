@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 #define STORE_REMOVE_STEP  ((int64_t)8 << 20)
-#define STORE_REMOVE_FILES 512
+#define STORE_REMOVE_FILES 256 /* what is set aside for files that are no client's (server.c) has room for them */
 
 /* Starts the thread. False: no thread; then files are removed at once, as they are before this is called. */
 bool store_remove_begin(void);

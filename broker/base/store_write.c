@@ -16,7 +16,7 @@
 #include "broker/base/reserve.h"
 
 #define NAP_NS 20000000
-#define LARGE_WRITES 2 /* so many pieces are one write */
+#define LARGE_WRITES 2 /* a write of up to so many pieces is not cut */
 #define THREAD_NAME_BYTES 16
 
 enum store_file { FILE_FOREIGN, FILE_LOG, FILE_OPTIONS, FILE_COMPACTED, FILE_NEEDED };
